@@ -1,0 +1,1 @@
+"""Finds the Polymarket wallets worth following, and proves it."""

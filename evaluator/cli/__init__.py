@@ -1,0 +1,1 @@
+"""The command line: `evaluator run`, and the questions a person asks of the tables."""

@@ -1,0 +1,1 @@
+"""Wallet features: one module per group, listed in `catalogue`."""

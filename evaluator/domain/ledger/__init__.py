@@ -1,0 +1,1 @@
+"""The ledger: FIFO lots per wallet and token over the whole history; see `lots`."""

@@ -1,0 +1,1 @@
+"""What a person asks of the tables, answered as plain values from one snapshot."""

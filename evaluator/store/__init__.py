@@ -1,0 +1,1 @@
+"""The lake: immutable DuckDB files, atomic commits, snapshots. Nothing outside knows files."""

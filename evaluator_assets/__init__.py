@@ -1,0 +1,1 @@
+"""The pipeline as Dagster assets: how it runs. What the numbers mean is in `evaluator`."""

@@ -1,0 +1,1 @@
+"""One file per outside thing: configuration and lifetime, nothing else."""

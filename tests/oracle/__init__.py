@@ -1,0 +1,1 @@
+"""An independent oracle: the specification in plain Python, slow and readable."""
