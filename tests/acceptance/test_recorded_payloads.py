@@ -29,6 +29,9 @@ pytestmark = pytest.mark.usefixtures("archive_folder")
 SHOWN = tuple(kind for kind in KINDS if kind != "duplicated")
 """What befalls listings by offset: only cursors can show the end of a page again."""
 
+PAGE_ROWS = 25
+"""More than happened in any second of the recorded histories (20): else twins stay in doubt."""
+
 Frames = dict[str, pl.DataFrame]
 
 
@@ -43,7 +46,8 @@ def read_all(given: Faults | None) -> tuple[Frames, Counter[str], pl.DataFrame]:
     plan = Plan(given)
 
     async def read(url: str) -> tuple[Frames, pl.DataFrame]:
-        async with client(url, "v1", has_roles=False, leaderboard_rows=120) as asker:
+        options = {"has_roles": False, "leaderboard_rows": 120, "feed_page_rows": PAGE_ROWS}
+        async with client(url, "v1", **options) as asker:
             fills = [await asker.wallet_trades(one, max_pages=200) for one in HISTORIES]
             moved = [await asker.wallet_activity(one, max_pages=200) for one in HISTORIES]
             assert all(walk.is_exhausted for walk in (*fills, *moved))

@@ -19,7 +19,7 @@ from evaluator.venue.api.limits import SHARED, Buckets, Limiter
 from evaluator.venue.api.options import DEFAULTS, Options
 from evaluator.venue.api.paging import Window
 from evaluator.venue.api.tally import Tally
-from evaluator.venue.api.transport import REAL, Timing, Transport
+from evaluator.venue.api.transport import MOST_IN_FLIGHT, REAL, Timing, Transport
 from evaluator.venue.quarantine import Parsed
 from evaluator.venue.venue import MarketFilter, Walk
 
@@ -140,6 +140,7 @@ def open_client(
         follow_redirects=False,
         trust_env=False,
         timeout=options.policy.timeout_s,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=MOST_IN_FLIGHT),
         headers={"user-agent": USER_AGENT, "accept": "application/json"},
     )
     limiter = Limiter(hosts, options.share, options.limit_factor, buckets, timing.monotonic)

@@ -42,6 +42,9 @@ MAX_SHIFTED_PAGES = 30
 Recount = Callable[[str, datetime, datetime], Awaitable[Sequence[Any] | None]]
 """Rows of a wallet between two seconds in one response; None where one does not hold them all."""
 
+RowKey = tuple[int, int]
+"""A hash of a raw row's JSON, and its number among equal ones of its response."""
+
 _SECOND = timedelta(seconds=1)
 
 
@@ -70,19 +73,15 @@ class Gathering:
     lowest: datetime | None = field(default=None, init=False)
     is_window_ignored: bool = field(default=False, init=False)
     _disorder: timedelta = field(default=timedelta(0), init=False)
-    _seen: set[tuple[int, int]] = field(default_factory=set, init=False)
+    _seen: set[RowKey] = field(default_factory=set, init=False)
 
-    def add(self, raw: Sequence[Any], *, is_repeat_dropped: bool = False) -> int:
-        """Take one response; returns how many of its rows no earlier one had.
+    def add(self, raw: Sequence[Any], keys: Sequence[RowKey]) -> int:
+        """Take one response and its `row_keys`; returns how many of its rows no earlier one had.
 
-        A response that only repeats rows can still be the other half of twins, so it is kept
-        unless the caller knows that it comes from past a cap.
+        A response that only repeats rows is kept: it can still be the other half of twins.
         """
         self.page_count += 1
-        keys = _numbered(raw)
         is_new = [key not in self._seen for key in keys]
-        if is_repeat_dropped and not any(is_new):
-            return 0
         page = read_page(raw, self.listing, source=self.source, seen_at=self.seen_at)
         self.pages.append(page)
         self._seen.update(keys)
@@ -204,7 +203,7 @@ async def walk_by_cursor(
     idle = 0
     while gathering.page_count < max_pages:
         page = await ask(cursor)
-        new = gathering.add(page.rows)
+        new = gathering.add(page.rows, row_keys(page.rows))
         if page.cursor is None or gathering.is_past(since):
             return await gathering.walk(recount, is_exhausted=True)
         # A page of nothing but twins is no sign of a walk that stands still.
@@ -261,7 +260,7 @@ async def walk_by_offset(
 ) -> Walk:
     """Page by offset; where the host's cap ends that, go on in a window that ends lower down.
 
-    A cap shows as a refusal at a later offset, or as a page without a new row. Without windows,
+    A cap shows as a refusal at a later offset, or as a page that was shown before. Without windows,
     with windows that the host ignores, or with more rows in one second than the cap allows, the
     walk ends there, capped. It also ends where `since` has been passed.
     """
@@ -285,8 +284,12 @@ async def _one_window(
     max_pages: int,
     floor: datetime | None,
 ) -> bool | None:
-    """Read one window: True if to its end, False if the pages ran out, None at the cap."""
+    """Read one window: True if to its end, False if the pages ran out, None at the cap.
+
+    A full page that this window has shown before lies past the cap.
+    """
     offset, idle = 0, 0
+    shown: set[RowKey] = set()
     while gathering.page_count < max_pages:
         try:
             rows = await listing.ask(offset, window)
@@ -297,20 +300,25 @@ async def _one_window(
         is_full = len(rows) >= listing.limit
         # Another listing of the endpoint may have longer pages: a full one is never known as last.
         is_last = listing.sizes.is_last(gathering.source, len(rows)) and not is_full
-        new = gathering.add(rows, is_repeat_dropped=is_full)
-        if (is_last and (new or not rows or offset == 0)) or gathering.is_past(floor):
+        keys = row_keys(rows)
+        if is_full and shown.issuperset(keys):
+            gathering.page_count += 1
+            return None
+        shown.update(keys)
+        new = gathering.add(rows, keys)
+        if is_last or gathering.is_past(floor):
             return True
-        # A full page of repeats lies past a cap. A short one may come from rows that arrived and
-        # shifted the others: a few pages on, the listing is empty then.
+        # A page of repeats may come from rows that arrived and shifted the others, or repeat the
+        # window before: a few pages on, there are new ones or none.
         idle = 0 if new else idle + 1
-        if not new and (is_full or idle > MAX_SHIFTED_PAGES):
+        if idle > MAX_SHIFTED_PAGES:
             return None
         offset += len(rows)
     return False
 
 
-def _numbered(raw: Sequence[Any]) -> list[tuple[int, int]]:
-    """A hash of each raw row's JSON, and its number among equal ones of the response."""
+def row_keys(raw: Sequence[Any]) -> list[RowKey]:
+    """The key of each row of one response."""
     so_far: Counter[int] = Counter()
     keys = []
     for row in raw:

@@ -41,6 +41,11 @@ Answer = TypeVar("Answer")
 _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 404, 429, 500
 _RETRIED = frozenset({408, 425, _TOO_MANY})
 _SAID = 200
+MOST_IN_FLIGHT = 64
+"""Questions of one group of paths that wait for their turn or an answer at the same time; others
+queue before them in order. So no request takes a grant and then waits for a connection, and the
+limiter has few to wake, however much is asked at once."""
+
 _logger = logging.getLogger(__name__)
 _tracer = trace.get_tracer("evaluator.venue")
 
@@ -103,7 +108,10 @@ class _Reply:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """Asks the hosts. `circuits` holds one breaker per base URL."""
+    """Asks the hosts, within one event loop.
+
+    `circuits` holds one breaker per base URL, `queues` the places in flight per group of paths.
+    """
 
     http: httpx.AsyncClient
     hosts: Hosts
@@ -112,6 +120,7 @@ class Transport:
     policy: Policy
     timing: Timing = REAL
     circuits: dict[str, Circuit] = field(default_factory=dict)
+    queues: dict[tuple[str, str], asyncio.Semaphore] = field(default_factory=dict)
 
     async def get_json(
         self,
@@ -122,9 +131,17 @@ class Transport:
     ) -> Answer:
         """The answer as `read` understands it; one that it finds malformed is asked for again.
 
-        Raises RequestRefusedError at once, and a VenueFaultError after the last attempt.
+        The deadline counts from when a place in flight is free. Raises RequestRefusedError at
+        once, and a VenueFaultError after the last attempt.
         """
-        question = _Question(endpoint, params, body)
+        async with self._queue(endpoint):
+            return await self._ask(_Question(endpoint, params, body), read)
+
+    def _queue(self, endpoint: Endpoint) -> asyncio.Semaphore:
+        group = endpoint.host, endpoint.group
+        return self.queues.setdefault(group, asyncio.Semaphore(MOST_IN_FLIGHT))
+
+    async def _ask(self, question: _Question, read: Callable[[Endpoint, Any], Answer]) -> Answer:
         deadline = self.timing.monotonic() + self.policy.deadline_s
         attempt = 0
         while True:
@@ -153,10 +170,26 @@ class Transport:
         attempt: int,
         deadline: float,
     ) -> Answer:
+        """One request, when it is its turn; raises where that is not before the deadline."""
+        endpoint = question.endpoint
+        if not await self.limiter.acquire(endpoint, self.timing.sleep, deadline):
+            raise DeadlineExceededError(endpoint.name, "no place within the rate limit in time")
+        try:
+            return await self._request(question, read, attempt, deadline)
+        finally:
+            self.limiter.end(endpoint)
+
+    async def _request(
+        self,
+        question: _Question,
+        read: Callable[[Endpoint, Any], Answer],
+        attempt: int,
+        deadline: float,
+    ) -> Answer:
         """One request, counted and traced whatever becomes of it."""
         endpoint = question.endpoint
         circuit = self._circuit(endpoint)
-        await self._wait_for_turn(endpoint, circuit, deadline)
+        self._check(circuit, endpoint)
         began = self.timing.monotonic()
         status = "cancelled"
         with _span(endpoint, self.hosts, attempt) as span:
@@ -190,11 +223,8 @@ class Transport:
         fresh = Circuit(self.policy.circuit_threshold, self.policy.circuit_cool_down_s)
         return self.circuits.setdefault(self.hosts.base(endpoint.host), fresh)
 
-    async def _wait_for_turn(self, endpoint: Endpoint, circuit: Circuit, deadline: float) -> None:
-        """Pass limiter and breaker; raises where either would not let us before the deadline."""
-        is_granted = await self.limiter.acquire(endpoint, self.timing.sleep, deadline)
-        if not is_granted:
-            raise DeadlineExceededError(endpoint.name, "no place within the rate limit in time")
+    def _check(self, circuit: Circuit, endpoint: Endpoint) -> None:
+        """Raises where the host's breaker is open."""
         wait = circuit.wait_s(self.timing.monotonic())
         if wait > 0:
             self.tally.count(endpoint.name, "circuit_open", seconds=0.0, is_retry=False)
