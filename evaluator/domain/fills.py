@@ -64,17 +64,19 @@ def fill_ids(fills: pl.DataFrame) -> pl.Series:
     of SplitMix64 (Steele et al. 2014). Odds that any two of n distinct fills agree are about
     n²/2⁶⁵: 2·10⁻⁹ for the 287,157 fills of the largest known archive, 3·10⁻⁶ for ten million.
     """
+    numbers = fills.select(
+        pl.col("side").cast(pl.String).replace_strict(_SIDES, return_dtype=pl.Int64),
+        pl.col("size_shares", "price_micros").cast(pl.Int64),
+        pl.col("filled_at").dt.epoch("s").cast(pl.Int64),
+        pl.col("ordinal").cast(pl.Int64),
+    )
     state = np.full(fills.height, _SEED, dtype=np.uint64)
     for words in (
         _text_words(fills["transaction"]),
         _text_words(fills["order"]),
         _id_words(fills["proxy_wallet"]),
         _id_words(fills["token_id"]),
-        _number_words(fills["side"].cast(pl.String).replace_strict(_SIDES, return_dtype=pl.Int64)),
-        _number_words(fills["size_shares"]),
-        _number_words(fills["price_micros"]),
-        _number_words(fills["filled_at"].dt.epoch("s")),
-        _number_words(fills["ordinal"]),
+        *map(_words, numbers),
     ):
         state = _absorb(state, words)
     return pl.Series("fill_id", state.view(np.int64))
@@ -115,8 +117,11 @@ def _hex_digits(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
 
     Any other text is spelled in the hex of its bytes, which sorts as the text does.
     """
-    digits = texts.cast(pl.String).str.to_lowercase().str.strip_prefix("0x")
-    is_hex = digits.str.contains("^[0-9a-f]+$")
+    given = pl.col(texts.name).cast(pl.String).str.to_lowercase().str.strip_prefix("0x")
+    told = texts.to_frame().select(
+        given.alias("digits"), given.str.contains("^[0-9a-f]+$").alias("is_hex")
+    )
+    digits, is_hex = told
     if is_hex.all():
         return digits, is_hex
     return digits.zip_with(is_hex.fill_null(value=True), digits.str.encode("hex")), is_hex
@@ -125,32 +130,43 @@ def _hex_digits(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
 def _text_words(texts: pl.Series) -> Words:
     """One word per text: its hex digits absorbed 15 at a time, after their number."""
     digits, is_hex = _hex_digits(texts)
-    lengths = digits.str.len_bytes().cast(pl.Int64)
-    marks = lengths + is_hex.not_().cast(pl.Int64) * _NOT_HEX
-    words = _number_words(marks)
-    for start in range(0, _longest(lengths), HEX_DIGITS):
-        chunk = digits.str.slice(start, HEX_DIGITS).str.to_integer(base=16, strict=False)
-        present = (lengths > start).fill_null(value=False).to_numpy()
-        words = np.where(present, _absorb(words, _number_words(chunk)), words)
+    known, lengths = pl.col("digits"), pl.col("digits").str.len_bytes().cast(pl.Int64)
+    starts = range(0, _longest(digits), HEX_DIGITS)
+    told = pl.DataFrame([digits.alias("digits"), is_hex.alias("is_hex")]).select(
+        (lengths + pl.col("is_hex").not_().cast(pl.Int64) * _NOT_HEX).alias("mark"),
+        *(
+            known.str.slice(start, HEX_DIGITS)
+            .str.to_integer(base=16, strict=False)
+            .cast(pl.Int64)
+            .alias(f"digits_{start}")
+            for start in starts
+        ),
+        *((lengths > start).fill_null(value=False).alias(f"is_{start}") for start in starts),
+    )
+    words = _words(told["mark"])
+    for start in starts:
+        absorbed = _absorb(words, _words(told[f"digits_{start}"]))
+        words = np.where(told[f"is_{start}"].to_numpy(), absorbed, words)
     return words
 
 
-def _longest(lengths: pl.Series) -> int:
-    """The largest length, 0 where no text is known."""
-    longest = lengths.max()
+def _longest(texts: pl.Series) -> int:
+    """The largest length in bytes, 0 where no text is known."""
+    longest = texts.str.len_bytes().max()
     return longest if isinstance(longest, int) else 0
 
 
 def _id_words(keys: pl.Series) -> Words:
     """Surrogates of wallets or tokens, whichever way the frame carries them."""
-    return _number_words(surrogates(keys) if keys.dtype == pl.String else keys)
+    return _words(surrogates(keys) if keys.dtype == pl.String else keys.cast(pl.Int64))
 
 
-def _number_words(numbers: pl.Series) -> Words:
-    """Integers as unsigned words, null as `NULL_WORD`."""
-    whole = numbers.cast(pl.Int64)
-    words = whole.fill_null(0).to_numpy().view(np.uint64)
-    return np.where(whole.is_null().to_numpy(), NULL_WORD, words)
+def _words(numbers: pl.Series) -> Words:
+    """64-bit integers as unsigned words, null as `NULL_WORD`."""
+    if not numbers.null_count():
+        return numbers.to_numpy().view(np.uint64)
+    words = numbers.fill_null(0).to_numpy().view(np.uint64)
+    return np.where(numbers.is_null().to_numpy(), NULL_WORD, words)
 
 
 def _absorb(state: Words, words: Words) -> Words:

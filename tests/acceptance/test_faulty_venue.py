@@ -140,8 +140,8 @@ def test_a_reading_under_faults_gives_the_tables_of_one_without(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("batch", range(10))
-def test_a_hundred_readings_under_faults_give_the_tables_of_one_without(
+@pytest.mark.parametrize("batch", range(20))
+def test_two_hundred_readings_under_faults_give_the_tables_of_one_without(
     tmp_path: Path, calm: dict[str, Lake], batch: int
 ):
     first = 1000 + batch * RUNS_OF_BATCH
