@@ -31,6 +31,10 @@ class Reason:
     applies: pl.Expr
 
 
+def _within_tolerance(error: pl.Expr, official: pl.Expr) -> pl.Expr:
+    return error.abs() <= ABSOLUTE_TOLERANCE_USDC + RELATIVE_TOLERANCE * official.abs()
+
+
 _error, _official = pl.col("error_usdc"), pl.col("official_pnl_usdc")
 _bought, _official_bought = pl.col("bought_shares"), pl.col("official_bought_shares")
 _SHARE_CENT = MICRO // 100
@@ -41,14 +45,20 @@ _at_other_price = (_error.abs() <= _held + ABSOLUTE_TOLERANCE_USDC) & (
     _error * (pl.col("current_price") - 0.5) >= 0
 )
 
+# A split, merge or conversion is divided among its tokens evenly there, by prices here: what one
+# token has more the others have less.
+_event_error, _event_official = _error.sum().over(_EVENT), _official.sum().over(_EVENT)
+_is_event_equal = _within_tolerance(_event_error, _event_official)
+
 REASONS = (
     Reason("matched", pl.col("is_match")),
     Reason("official_missing", pl.col("is_official_missing")),
     Reason("oversold", pl.col("unexplained_shares") > 0),
     Reason("split_or_conversion_unseen", _official_bought > _bought + _SHARE_CENT),
     Reason("bought_differs", _official_bought < _bought - _SHARE_CENT),
-    Reason("price_rounding", _error.abs() <= PRICE_STEP * pl.col("buy_count") * _bought / MICRO),
+    Reason("price_rounding", _error.abs() <= PRICE_STEP * pl.col("lot_count") * _bought / MICRO),
     Reason("fee_unseen", _error.abs() <= pl.col("fees_usdc") / MICRO + ABSOLUTE_TOLERANCE_USDC),
+    Reason("divided_differently", _is_event_equal),
     Reason("disposal_unseen", _at_other_price),
     Reason("other", pl.lit(value=True)),
 )
@@ -57,17 +67,17 @@ REASONS = (
 def by_token(
     positions: pl.DataFrame, fills: pl.DataFrame, ledger: Ledger, known: pl.DataFrame
 ) -> pl.DataFrame:
-    """One row per wallet and resolved token, in events with official numbers and fills.
+    """One row per wallet and resolved token, in events with official numbers and own ones.
 
     `positions` are of one or more days, of which a wallet's newest counts; `known` is one row
-    per token. A token that the venue lists without any fill of the wallet is a row too.
+    per token. A token that the venue lists and the wallet's history does not is a row too.
     """
     resolved = known.filter(pl.col("payout").is_not_null()).select(
         "token_id", "event_slug", pl.col("payout").alias("current_price")
     )
     official = _official_numbers(positions)
     rows = (
-        official.join(_own_numbers(fills, ledger), on=_KEY, how="full", coalesce=True)
+        official.join(_own_numbers(fills, ledger, known), on=_KEY, how="full", coalesce=True)
         .join(resolved, on="token_id")
         .with_columns(
             pl.col("official_pnl_usdc").is_null().alias("is_official_missing"),
@@ -78,12 +88,12 @@ def by_token(
                 "sold_shares",
                 "unexplained_shares",
                 "fees_usdc",
-                "buy_count",
+                "lot_count",
                 "fill_count",
             ).fill_null(0),
         )
         .filter(
-            (pl.col("fill_count").sum().over(_EVENT) > 0)
+            ((pl.col("fill_count") + pl.col("lot_count")).sum().over(_EVENT) > 0)
             & ~pl.col("is_official_missing").all().over(_EVENT)
         )
     )
@@ -102,7 +112,7 @@ def by_event(tokens: pl.DataFrame) -> pl.DataFrame:
     error = pl.col("pnl_usdc") - _official
     return (
         rows.with_columns(error.alias("error_usdc"))
-        .with_columns(_is_match().alias("is_match"))
+        .with_columns(_within_tolerance(_error, _official).alias("is_match"))
         .select(
             *_EVENT,
             "official_pnl_usdc",
@@ -134,13 +144,12 @@ def _official_numbers(positions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _own_numbers(fills: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
+def _own_numbers(fills: pl.DataFrame, ledger: Ledger, known: pl.DataFrame) -> pl.DataFrame:
+    """One row per wallet and token with a fill or a lot; lots also come from splits and conversions."""
     is_buy = pl.col("side") == "BUY"
     traded = fills.group_by(_KEY).agg(
-        pl.col("size_shares").filter(is_buy).sum().alias("bought_shares"),
         pl.col("size_shares").filter(~is_buy).sum().alias("sold_shares"),
         pl.col("fee_usdc").fill_null(0).sum().alias("fees_usdc"),
-        is_buy.sum().cast(pl.Int64).alias("buy_count"),
         pl.len().cast(pl.Int64).alias("fill_count"),
     )
     closed = ledger.closed_lots.group_by(_KEY).agg(
@@ -149,17 +158,31 @@ def _own_numbers(fills: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
     unexplained = ledger.unexplained.group_by(_KEY).agg(
         pl.col("quantity").sum().alias("unexplained_shares")
     )
-    return traded.join(closed, on=_KEY, how="left").join(unexplained, on=_KEY, how="left")
+    rows = traded
+    for more in (_acquired(ledger, known), closed, unexplained):
+        rows = rows.join(more, on=_KEY, how="full", coalesce=True)
+    return rows
 
 
-def _is_match() -> pl.Expr:
-    return _error.abs() <= ABSOLUTE_TOLERANCE_USDC + RELATIVE_TOLERANCE * _official.abs()
+def _acquired(ledger: Ledger, known: pl.DataFrame) -> pl.DataFrame:
+    """Shares and number of the lots that a wallet has opened; a resolution opens none of its own."""
+    columns = (*_KEY, "open_fill_id", "size_shares")
+    refs = known.select("token_id", pl.col("resolution_ref").alias("open_fill_id"))
+    lots = pl.concat([ledger.closed_lots.select(columns), ledger.open_lots.select(columns)])
+    return (
+        lots.join(refs, on=["token_id", "open_fill_id"], how="anti")
+        .group_by(_KEY)
+        .agg(
+            pl.col("size_shares").sum().alias("bought_shares"),
+            pl.col("open_fill_id").n_unique().cast(pl.Int64).alias("lot_count"),
+        )
+    )
 
 
 def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     is_same_bought = (_official_bought - _bought).abs() <= _SHARE_CENT
     judged = rows.with_columns((pl.col("pnl_usdc") - _official).alias("error_usdc")).with_columns(
-        _is_match().alias("is_match"),
+        _within_tolerance(_error, _official).alias("is_match"),
         (is_same_bought & (pl.col("unexplained_shares") == 0)).alias("is_clean"),
     )
     reason = pl.coalesce(pl.when(r.applies).then(pl.lit(r.name)) for r in REASONS)

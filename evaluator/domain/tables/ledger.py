@@ -25,6 +25,7 @@ MISS = one_of(
     "bought_differs",
     "price_rounding",
     "fee_unseen",
+    "divided_differently",
     "disposal_unseen",
     "other",
 )
@@ -111,7 +112,12 @@ RECONCILIATION = Table(
         Column("token_id", ID, "Outcome token."),
         Column("event_slug", ID, "Event of the token."),
         Column("official_bought_shares", MONEY, "The venue's total bought.", unit="shares"),
-        Column("bought_shares", MONEY, "Ours.", unit="shares"),
+        Column(
+            "bought_shares",
+            MONEY,
+            "Ours: of all lots opened, by purchase, split or conversion.",
+            unit="shares",
+        ),
         Column("unexplained_shares", MONEY, "Shares sold that no lot explains.", unit="shares"),
         Column("fill_count", INT, "Fills of the wallet in the token."),
         *_RECONCILED,
