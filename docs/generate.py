@@ -11,7 +11,7 @@ from pathlib import Path
 from evaluator.domain.features.catalogue import FEATURES
 from evaluator.domain.features.feature import Feature
 from evaluator.domain.schema import Column, Partitioning, Table
-from evaluator.domain.tables.registry import TABLES
+from evaluator.domain.tables.registry import OUTSIDE, TABLES
 from evaluator.settings import FILE, Key, keys
 from evaluator.store.views import VIEWS
 
@@ -55,6 +55,10 @@ def data_dictionary() -> str:
         ),
         "## Views",
         _grid(("view", "content"), ((f"`{view.name}`", view.doc) for view in VIEWS)),
+        "## Outside the lake",
+        "Read for a query of `evaluator sql` that names them, copied into `evaluator.duckdb` when "
+        "it is written.",
+        *(part for table in OUTSIDE for part in _outside(table)),
     )
 
 
@@ -70,7 +74,17 @@ def _table(table: Table) -> Iterator[str]:
         )
     yield f"### {table.name}"
     yield table.grain + "\n\n" + " ".join(facts)
-    yield _grid(("column", "type", "unit", "meaning", "null"), map(_column, table.columns))
+    yield _columns(table)
+
+
+def _outside(table: Table) -> Iterator[str]:
+    yield f"### {table.name}"
+    yield f"{table.grain}\n\nKey: {_names(table.key)}."
+    yield _columns(table)
+
+
+def _columns(table: Table) -> str:
+    return _grid(("column", "type", "unit", "meaning", "null"), map(_column, table.columns))
 
 
 def _column(column: Column) -> tuple[str, ...]:

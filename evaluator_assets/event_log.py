@@ -72,6 +72,18 @@ def read(instance: dg.DagsterInstance, assets: Sequence[str], after: int, limit:
     )
 
 
+def every(instance: dg.DagsterInstance, assets: Sequence[str]) -> Iterator[Logged]:
+    """All events that these assets have logged, in the order of the log; few are held at a time."""
+    fetches = (instance.fetch_materializations, instance.fetch_observations)
+    entries = [
+        _entries(fetch, dg.AssetRecordsFilter(dg.AssetKey(name)), ascending=True)
+        for name in assets
+        for fetch in fetches
+    ]
+    for record in merge(*entries, key=_storage_id):
+        yield from _events(record)
+
+
 def some(
     instance: dg.DagsterInstance, assets: Sequence[str], event_ids: Iterable[str]
 ) -> dict[str, Logged]:
@@ -128,16 +140,24 @@ def _newest(
     fetch: Callable[..., dg.EventRecordsResult], wanted: dg.AssetRecordsFilter, limit: int
 ) -> Iterator[Logged]:
     """Events of the newest log entries, until there are enough; entries without are passed over."""
-    cursor, count = None, 0
-    while count < limit:
-        page = fetch(wanted, limit=_PAGE, cursor=cursor)
-        for record in page.records:
-            for event in _events(record):
-                count += 1
-                yield event
-        if not page.has_more:
+    count = 0
+    for record in _entries(fetch, wanted, ascending=False):
+        for event in _events(record):
+            count += 1
+            yield event
+        if count >= limit:
             return
-        cursor = page.cursor
+
+
+def _entries(
+    fetch: Callable[..., dg.EventRecordsResult], wanted: dg.AssetRecordsFilter, *, ascending: bool
+) -> Iterator[dg.EventLogRecord]:
+    """Log entries by storage id, read page by page."""
+    cursor, has_more = None, True
+    while has_more:
+        page = fetch(wanted, limit=_PAGE, cursor=cursor, ascending=ascending)
+        yield from page.records
+        cursor, has_more = page.cursor, page.has_more
 
 
 _PAGE = 200

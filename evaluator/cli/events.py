@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evaluator.cli.shared import as_json, newest_tables
+from evaluator.cli.shared import as_json, instance_of, newest_tables
 from evaluator.domain.errors import InvalidArgumentError
 from evaluator.reports.places import NoDataError
-from evaluator.settings import INSTANCE_LOCK, dagster_home, load_settings
-from evaluator.store.locks import held
+from evaluator.settings import load_settings
 from evaluator.terminal import output
 
 if TYPE_CHECKING:
@@ -121,14 +120,9 @@ def retry(event_id: tuple[str, ...], *, is_json: bool) -> None:
 def _instance() -> Iterator["DagsterInstance"]:
     """The instance whose log holds the events; raises NoDataError where there is none."""
     settings = load_settings()
-    folder = dagster_home() or settings.home / "dagster_home"
-    if not (folder / "dagster.yaml").is_file():
-        raise NoDataError(settings.home)
-    from dagster import DagsterInstance
-
-    with held(folder / INSTANCE_LOCK):  # its databases may be in the making
-        instance = DagsterInstance.from_config(str(folder.absolute()))
-    with instance:
+    with instance_of(settings) as instance:
+        if instance is None:
+            raise NoDataError(settings.home)
         yield instance
 
 

@@ -1,18 +1,15 @@
 """`evaluator status`: how fresh the tables are, what the jobs did, what waits, what the disk holds."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from evaluator.cli.shared import as_json, newest_tables
+from evaluator.cli.shared import as_json, instance_of, newest_tables
 from evaluator.reports import status
-from evaluator.settings import INSTANCE_LOCK, Settings, dagster_home, load_settings
+from evaluator.settings import load_settings
 from evaluator.store.disk import disk_use
-from evaluator.store.locks import held
 from evaluator.terminal import answers, output
 
 if TYPE_CHECKING:
@@ -31,7 +28,7 @@ def show_status(*, is_json: bool) -> None:
         tables = status.table_statuses(now)
         commit_id = now.commit_id
     used = disk_use(settings.lake_root)
-    with _instance(settings) as instance:
+    with instance_of(settings) as instance:
         jobs = _last_runs(instance) if instance else []
         lanes, warnings = _lanes(instance) if instance else ([], [])
     if is_json:
@@ -47,21 +44,6 @@ def show_status(*, is_json: bool) -> None:
             output.print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
     for warning in warnings:
         output.say(f"warning: {warning}")
-
-
-@contextmanager
-def _instance(settings: Settings) -> Iterator["DagsterInstance | None"]:
-    """The Dagster instance of the home; None where there is none."""
-    folder = dagster_home() or settings.home / "dagster_home"
-    if not (folder / "dagster.yaml").is_file():
-        yield None
-        return
-    from dagster import DagsterInstance
-
-    with held(folder / INSTANCE_LOCK):  # its databases may be in the making
-        instance = DagsterInstance.from_config(str(folder.absolute()))
-    with instance:
-        yield instance
 
 
 def _last_runs(instance: "DagsterInstance") -> list[dict[str, Any]]:

@@ -116,9 +116,11 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def attach(cursor: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
-    """Attach a published file for reading."""
-    cursor.execute(f"ATTACH '{_quoted(path)}' AS {name} (READ_ONLY)")
+def attach(
+    cursor: duckdb.DuckDBPyConnection, path: Path, name: str, *, is_writable: bool = False
+) -> None:
+    """Attach a file: a published one for reading, or one of the caller's own for writing."""
+    cursor.execute(f"ATTACH '{_quoted(path)}' AS {name}{'' if is_writable else ' (READ_ONLY)'}")
 
 
 @contextmanager

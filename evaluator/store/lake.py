@@ -13,6 +13,7 @@ from evaluator.store.commits import Commit, Frame, Place, Upsert
 from evaluator.store.errors import mapped
 from evaluator.store.folder import Folder
 from evaluator.store.locks import DEADLINE_S, Pin
+from evaluator.store.outside import NOTHING, Sources
 from evaluator.store.snapshot import Snapshot
 from evaluator.store.views import VIEWS, View
 
@@ -55,17 +56,20 @@ class Lake:
         """Id of the newest commit; 0 in a new lake."""
         return self.folder.catalog.latest_commit_id()
 
-    def snapshot(self, *, pin: bool = False, at: int | None = None) -> Snapshot:
+    def snapshot(
+        self, *, pin: bool = False, at: int | None = None, outside: Sources = NOTHING
+    ) -> Snapshot:
         """The newest commit, or the one `at` an id that `hold` or a pin has kept.
 
-        Pin it where reading may last longer than `sweep` keeps files.
+        Pin it where reading may last longer than `sweep` keeps files. Tables `outside` the lake
+        are read when a query names them.
         """
         if not pin:
-            return Snapshot(self.folder, *self.folder.catalog.snapshot(at))
+            return Snapshot(self.folder, *self.folder.catalog.snapshot(at), outside=outside)
         with mapped(self.folder.pins), self.folder.writing():
             commit_id, entries = self.folder.catalog.snapshot(at)
             held = Pin(self.folder.pins, commit_id)
-        return Snapshot(self.folder, commit_id, entries, release=held.release)
+        return Snapshot(self.folder, commit_id, entries, release=held.release, outside=outside)
 
     def hold(self, name: str, commit_id: int) -> None:
         """Keep a commit readable under a name, instead of the one held under it before."""

@@ -1,4 +1,7 @@
-"""The catalog database for people: views over one snapshot that any DuckDB client opens."""
+"""The catalog database for people: views over one snapshot that any DuckDB client opens.
+
+Tables outside the lake are copied into it.
+"""
 
 import os
 from itertools import groupby
@@ -6,13 +9,14 @@ from pathlib import Path
 
 import duckdb
 
-from evaluator.store import views
+from evaluator.domain.tables.registry import OUTSIDE
+from evaluator.store import outside, views
 from evaluator.store.errors import mapped
 from evaluator.store.lake import Lake
 from evaluator.store.locks import held
 
 
-def write_sql_catalog(lake: Lake, path: Path) -> int:
+def write_sql_catalog(lake: Lake, path: Path, sources: outside.Sources = outside.NOTHING) -> int:
     """Write a database of views over the newest commit, by absolute file paths; returns its id.
 
     Written aside and renamed. The lake keeps the files of this commit until the next call
@@ -36,11 +40,17 @@ def write_sql_catalog(lake: Lake, path: Path) -> int:
 
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)
-        with duckdb.connect(temporary) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            shown = views.shown_views(folder.tables, folder.views, files, inside)
-            for statement in (*shown, *views.comments(folder.tables, folder.views)):
-                connection.execute(statement)
-        folder.catalog.hold(str(path), now.commit_id)
-        temporary.rename(path)
+        try:
+            with duckdb.connect(temporary) as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                for statement in views.shown_views(folder.tables, folder.views, files, inside):
+                    connection.execute(statement)
+                for table in OUTSIDE:
+                    outside.write(connection, table, sources)
+                for statement in views.comments(folder.tables, folder.views, OUTSIDE):
+                    connection.execute(statement)
+            folder.catalog.hold(str(path), now.commit_id)
+            temporary.rename(path)
+        finally:
+            temporary.unlink(missing_ok=True)
         return now.commit_id

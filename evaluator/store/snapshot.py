@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +13,8 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from evaluator.domain.schema import Table
-from evaluator.store import content_hash, views
+from evaluator.domain.tables.registry import OUTSIDE
+from evaluator.store import content_hash, outside, views
 from evaluator.store.catalog import FileEntry
 from evaluator.store.folder import Folder
 from evaluator.store.internal_tables import IDENTIFIERS
@@ -50,10 +51,11 @@ class Snapshot:
         entries: Sequence[FileEntry],
         *,
         release: Callable[[], None] | None = None,
+        outside: outside.Sources = outside.NOTHING,
     ) -> None:
         self.commit_id = commit_id
         self.entries = tuple(entries)
-        self._folder = folder
+        self._folder, self._outside = folder, outside
         self._files = {
             name: tuple(group) for name, group in groupby(entries, key=lambda entry: entry.table)
         }
@@ -155,7 +157,10 @@ class Snapshot:
     def sql(
         self, query: str, parameters: Sequence[object] = (), *, timeout_s: float | None = None
     ) -> pl.DataFrame:
-        """Read-only SQL over views of all tables in shown form, and the declared views."""
+        """Read-only SQL over views of all tables in shown form, and the declared views.
+
+        Tables outside the lake are not of the commit: they are read when a query names them.
+        """
         return self._answer("shown", query, parameters, timeout_s)
 
     def stored_sql(self, query: str, parameters: Sequence[object] = ()) -> pl.DataFrame:
@@ -179,6 +184,8 @@ class Snapshot:
     ) -> pl.DataFrame:
         """With the files of the tables that the query names, else with those of all."""
         tables, declared = self._folder.tables, self._folder.views
+        if form == "shown":
+            tables = (*tables, *OUTSIDE)
         named = views.read_by(query, tables, declared if form == "shown" else ())
         try:
             return self._sandbox(form, named).sql(query, parameters, timeout_s=timeout_s)
@@ -221,16 +228,18 @@ class Snapshot:
         def inside(path: str, name: str) -> str:
             return f'{names[path]}."{name}"'
 
+        paths = [self._folder.root / path for path in names]
+        threads, memory_limit = self._folder.threads, self._folder.memory_limit
         if form == "stored":
             statements = views.stored_views(tables, files, inside)
-        else:
-            statements = views.shown_views(tables, self._folder.views, files, inside)
-        return Sandbox(
-            [self._folder.root / path for path in names],
-            statements,
-            threads=self._folder.threads,
-            memory_limit=self._folder.memory_limit,
-        )
+            return Sandbox(paths, statements, threads=threads, memory_limit=memory_limit)
+        with outside.copied(self._outside, named, threads, memory_limit) as copy:
+            statements = chain(
+                views.shown_views(tables, self._folder.views, files, inside),
+                views.outside_views(OUTSIDE, self._outside, named, f"f{len(paths)}"),
+            )
+            paths += [copy] if copy else []
+            return Sandbox(paths, statements, threads=threads, memory_limit=memory_limit)
 
 
 def _names(columns: Sequence[str] | None) -> tuple[str, ...] | None:

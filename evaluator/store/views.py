@@ -4,7 +4,7 @@ Views show text ids, decimals and words. Stored forms are for aggregates inside 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,23 @@ def shown_views(
         yield f'CREATE VIEW "{view.name}" AS {view.sql}'
 
 
+def outside_views(
+    tables: Iterable[Table], sources: Collection[str], named: Collection[str], copy: str
+) -> Iterator[str]:
+    """Statements that create a view of each table outside the lake; those named are in `copy`.
+
+    One without a source has no rows; one with a source but no copy fails when read.
+    """
+    for table in tables:
+        if table.name not in sources:
+            query = _no_rows(table)
+        elif table.name in named:
+            query = f'FROM {copy}."{table.name}"'
+        else:
+            query = _unopened(table)
+        yield f'CREATE VIEW "{table.name}" AS {query}'
+
+
 def read_by(query: str, tables: Sequence[Table], views: Sequence[View]) -> frozenset[str]:
     """Tables whose files a query over the shown views may read: of all where it hides names.
 
@@ -103,13 +120,16 @@ def read_by(query: str, tables: Sequence[Table], views: Sequence[View]) -> froze
     return frozenset(named)
 
 
-def comments(tables: Iterable[Table], views: Iterable[View]) -> Iterator[str]:
-    """Statements that say on each view and column what it means."""
-    for table in tables:
-        yield f"COMMENT ON VIEW \"{table.name}\" IS '{_literal(table.grain)}'"
-        for column in table.columns:
-            name = f'"{table.name}"."{column.name}"'
-            yield f"COMMENT ON COLUMN {name} IS '{_literal(column.doc)}'"
+def comments(
+    tables: Iterable[Table], views: Iterable[View], outside: Iterable[Table]
+) -> Iterator[str]:
+    """Statements that say on each view, table outside the lake and column what it means."""
+    for kind, group in (("VIEW", tables), ("TABLE", outside)):
+        for table in group:
+            yield f"COMMENT ON {kind} \"{table.name}\" IS '{_literal(table.grain)}'"
+            for column in table.columns:
+                name = f'"{table.name}"."{column.name}"'
+                yield f"COMMENT ON COLUMN {name} IS '{_literal(column.doc)}'"
     for view in views:
         yield f"COMMENT ON VIEW \"{view.name}\" IS '{_literal(view.doc)}'"
 

@@ -1,10 +1,13 @@
 """Serving: what others read."""
 
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
+from evaluator.domain.tables.history import EVENTS
 from evaluator.store.published import write_sql_catalog
+from evaluator_assets import event_rows
 from evaluator_assets.errors import explained
 from evaluator_assets.partitions import all_of
 from resources.configuration import ConfigurationResource
@@ -18,11 +21,12 @@ from resources.lake import LakeResource
 )
 @explained
 def sql_catalog(
-    lake: LakeResource, configuration: ConfigurationResource
+    context: dg.AssetExecutionContext, lake: LakeResource, configuration: ConfigurationResource
 ) -> dg.MaterializeResult[Any]:
-    """A DuckDB file of views over the newest commit, for any DuckDB client."""
+    """A DuckDB file of views over the newest commit, and of the events, for any DuckDB client."""
     tables, path = lake.open(), configuration.settings().sql_catalog
-    commit_id = write_sql_catalog(tables, path)
+    events = partial(event_rows.pages, context.instance)
+    commit_id = write_sql_catalog(tables, path, {EVENTS.name: events})
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(tables.folder.tables),

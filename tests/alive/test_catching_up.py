@@ -80,13 +80,6 @@ def check_that_it_came_by_itself(clockwork: Clockwork, since: datetime, until: d
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_world_is_kept_up_with_past_midnight(clockwork):
-    """Two hours around the first midnight."""
-    check(clockwork, hours=2, since=clockwork.world.first + DAY - HOUR)
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_world_that_began_48_hours_ago_is_caught_up(clockwork):
     """Every tick of its two days, from its first hour on."""

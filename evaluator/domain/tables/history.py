@@ -223,3 +223,19 @@ DEAD_LETTERS = Table(
         Column("failed_at", INSTANT, "When it failed last.", is_volatile=True),
     ),
 )
+
+EVENTS = Table(
+    name="events",
+    group="events",
+    grain="One row per typed event in the log of the Dagster instance, malformed ones included.",
+    key=("event_id",),
+    columns=(
+        Column("event_id", TEXT, "STORAGE_ID.NUMBER of the event in the instance's log."),
+        Column("event_type", TEXT, "Type of the event.", null="the event cannot be parsed"),
+        Column("asset", TEXT, "Asset that told it."),
+        Column("run_id", TEXT, "Run that logged it; empty where it was logged outside of runs."),
+        Column("logged_at", INSTANT, "When it was logged."),
+        Column("payload", TEXT, "The event as JSON; a malformed one as it was found."),
+        Column("replay_of", TEXT, "Event that it repeats.", null="it is no replay"),
+    ),
+)

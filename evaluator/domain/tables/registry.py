@@ -34,4 +34,7 @@ TABLES = (
     evaluation.PERSONA_VALIDATION,
 )
 
+OUTSIDE = (history.EVENTS,)
+"""Tables whose rows are not the lake's: shown beside its own, from where they are."""
+
 BY_NAME = {table.name: table for table in TABLES}
