@@ -117,6 +117,11 @@ class Table:
         return (*self.sorted_by, *(name for name in self.key if name not in self.sorted_by))
 
     @property
+    def is_rebuilt_in_bulk(self) -> bool:
+        """Whether its largest partitions are computed anew again and again, in wallet buckets."""
+        return self.partitioned_by is Partitioning.BUCKET and not self.is_append_only
+
+    @property
     def version(self) -> str:
         """Fingerprint of names and stored types; a file with another one is refused."""
         text = ";".join(f"{column.name}:{column.dtype.name}" for column in self.columns)

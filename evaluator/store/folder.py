@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from evaluator.domain.schema import Partitioning, Table
+from evaluator.domain.schema import Table
 from evaluator.store import locks
 from evaluator.store.catalog import Catalog, FileEntry
 from evaluator.store.engine import Engine
@@ -49,11 +49,10 @@ class Folder:
     def writer(self, table: Table) -> Engine:
         """The engine that writes a table's files.
 
-        Bulk tables that are computed anew again and again are not compressed: that takes 0.6 of
-        the time for 1.5 times the bytes (measured on closed_lots).
+        Tables rebuilt in bulk are not compressed, but for runs of ids (`data_files.stored_type`):
+        that takes 0.6 of the time for twice the bytes (2.0 GB for 18.6 M rows of closed_lots).
         """
-        is_bulk = table.partitioned_by is Partitioning.BUCKET and not table.is_append_only
-        return self._fast_writer if is_bulk else self._writer
+        return self._fast_writer if table.is_rebuilt_in_bulk else self._writer
 
     @property
     def pins(self) -> Path:
