@@ -35,7 +35,7 @@ ASSETS = dg.load_assets_from_modules(
 defs = dg.Definitions(
     assets=ASSETS,
     asset_checks=checks.ALL,
-    jobs=[*jobs.OF_ASSETS, jobs.maintenance],
+    jobs=[*jobs.OF_ASSETS, jobs.maintenance, jobs.folding],
     schedules=schedules.ALL,
     sensors=[
         bootstrap,

@@ -101,6 +101,7 @@ serving = dg.define_asset_job(
 
 
 maintenance = nightly.maintenance
+folding = nightly.folding
 personas_of_wallets = persona_runs.of_wallets
 
 OF_ASSETS = [

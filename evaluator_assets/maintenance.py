@@ -1,6 +1,10 @@
-"""The nightly job: larger files for readers, retention, no garbage, and what the disk holds."""
+"""The nightly job: larger files for readers, retention, no garbage, and what the disk holds.
+
+Between two nights every reader opens all deltas since, so partitions with many are folded by day.
+"""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -8,6 +12,7 @@ from evaluator.domain.tables.registry import TABLES
 from evaluator.stages import retention
 from evaluator.stages.retention import RetentionRules
 from evaluator.store.disk import disk_use
+from evaluator.store.lake import Lake
 from evaluator.store.months import MonthsFolded
 from evaluator_assets import executors, hand_over, run_history
 from evaluator_assets.errors import explained
@@ -16,19 +21,30 @@ from resources.lake import LakeResource
 
 POOL = "maintenance"
 
+MOST_FILES = 12
+"""Files of a partition above which it is folded by day: half a day of hourly deltas."""
+
 
 @dg.op(pool=POOL)
 @explained
 def fold_deltas(context: dg.OpExecutionContext, lake: LakeResource) -> None:
     """Merge the files of each partition that has several."""
-    tables = lake.open()
-    folded = {table.name: tables.fold(table) for table in TABLES}
-    context.add_output_metadata(
-        {
-            "partition_count": sum(folded.values()),
-            "folded": {name: count for name, count in folded.items() if count},
-        }
-    )
+    context.add_output_metadata(_folded(lake.open(), more_than=1))
+
+
+@dg.op(pool=POOL)
+@explained
+def fold_crowded(context: dg.OpExecutionContext, lake: LakeResource) -> None:
+    """Merge the files of each partition that has many."""
+    context.add_output_metadata(_folded(lake.open(), more_than=MOST_FILES))
+
+
+def _folded(tables: Lake, *, more_than: int) -> dict[str, Any]:
+    folded = {table.name: tables.fold(table, more_than=more_than) for table in TABLES}
+    return {
+        "partition_count": sum(folded.values()),
+        "folded": {name: count for name, count in folded.items() if count},
+    }
 
 
 @dg.op(ins={"before": dg.In(dg.Nothing)}, pool=POOL)
@@ -106,6 +122,16 @@ def maintenance() -> None:
     """Fold, apply retention, sweep what both left behind, then measure."""
     swept = sweep_files(apply_retention(fold_months(fold_deltas())))
     measure_disk_use(prune_runs(swept))
+
+
+@dg.job(
+    executor_def=executors.set_oriented,
+    tags={"lane": "background", "dagster/max_runtime": "7200"},
+    description="One file for each partition that has come to have many.",
+)
+def folding() -> None:
+    """Fold what is crowded."""
+    fold_crowded()
 
 
 def _rules(configuration: ConfigurationResource) -> RetentionRules:

@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from evaluator.domain.errors import EvaluatorError
+from evaluator.domain.tables.registry import TABLES
 from evaluator.settings import config_hash
 from evaluator.stages import due, ledger
 from evaluator_assets import jobs, requests
+from evaluator_assets.maintenance import MOST_FILES
 from evaluator_assets.partitions import WINDOW_DAYS, all_windows
 from resources.configuration import ConfigurationResource
 from resources.lake import LakeResource
@@ -129,6 +131,17 @@ def nightly_maintenance(context: dg.ScheduleEvaluationContext) -> Answer:
     return wait or dg.RunRequest()
 
 
+@dg.schedule(job=jobs.folding, cron_schedule="50 * * * *", default_status=RUNNING)
+def folding_by_day(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> Answer:
+    """Minute 50: the hour's commits are made. Skips where no partition has many files."""
+    if wait := requests.in_progress(context.instance, jobs.folding.name, jobs.maintenance.name):
+        return wait
+    tables = lake.open()
+    if any(tables.crowded(table, MOST_FILES) for table in TABLES):
+        return dg.RunRequest()
+    return dg.SkipReason(f"no partition has more than {MOST_FILES} files")
+
+
 ALL = [
     hourly_discovery,
     hourly_market_data,
@@ -137,6 +150,7 @@ ALL = [
     final_scoring_fallback,
     hourly_personas,
     nightly_maintenance,
+    folding_by_day,
 ]
 
 

@@ -120,12 +120,18 @@ class Lake:
             what=what,
         )
 
-    def fold(self, table: Table, partitions: Collection[str] | None = None) -> int:
-        """Merge base and deltas of partitions into one file each; returns how many.
+    def fold(
+        self, table: Table, partitions: Collection[str] | None = None, *, more_than: int = 1
+    ) -> int:
+        """Merge the files of partitions that have more than some into one each; returns how many.
 
         Content stays the same. `fold_months` does it for days that are over.
         """
-        return maintenance.fold(self.folder, table, partitions)
+        return maintenance.fold(self.folder, table, partitions, more_than)
+
+    def crowded(self, table: Table, more_than: int) -> list[str]:
+        """Partitions that a reader opens more files for than that."""
+        return maintenance.crowded(self.folder, table, more_than)
 
     def fold_months(
         self, table: Table, today: date, *, sealed_days: int = months.SEALED_DAYS

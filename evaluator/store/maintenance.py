@@ -26,23 +26,27 @@ class Swept:
     bytes: int
 
 
-def fold(folder: Folder, table: Table, partitions: Collection[str] | None) -> int:
-    """Merge the files of each partition that has several; partitions changed meanwhile too.
+def fold(folder: Folder, table: Table, partitions: Collection[str] | None, more_than: int) -> int:
+    """Merge the files of each partition that has many; partitions changed meanwhile too.
 
     No lock is held: deltas committed meanwhile stay behind the merged file, and a partition
     replaced meanwhile is passed over. One of another schema version stays as it is.
     """
+    found = crowded(folder, table, more_than)
+    chosen = [name for name in found if partitions is None or name in partitions]
+    for partition in chosen:
+        _fold_partition(folder, table, partition)
+    return len(chosen)
+
+
+def crowded(folder: Folder, table: Table, more_than: int) -> list[str]:
+    """Partitions of more files than that, all of the declared schema version."""
     _, entries = folder.catalog.snapshot(tables={table.name})
-    several = [
+    return [
         partition
         for partition, files in _by_partition(entries).items()
-        if len(files) > 1
-        and (partitions is None or partition in partitions)
-        and all(entry.schema_version == table.version for entry in files)
+        if len(files) > more_than and all(entry.schema_version == table.version for entry in files)
     ]
-    for partition in several:
-        _fold_partition(folder, table, partition)
-    return len(several)
 
 
 def _fold_partition(folder: Folder, table: Table, partition: str) -> None:

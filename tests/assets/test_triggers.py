@@ -3,11 +3,15 @@
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from evaluator.domain.tables.history import INGEST_STATE
+from evaluator.store import partitions
+from evaluator.venue.quarantine import no_rows
 from evaluator_assets import schedules
 from evaluator_assets.definitions import defs
+from evaluator_assets.maintenance import MOST_FILES
 from evaluator_assets.partitions import RANGE_END, RANGE_START, SINGLE_KEY
 from resources.configuration import ConfigurationResource
 from resources.lake import LakeResource
@@ -140,6 +144,23 @@ def test_personas_follow_the_features(ledger_home, scored_home, day):
 
 def test_maintenance_is_due_every_night(empty_home):
     assert len(tick(empty_home, schedules.nightly_maintenance)[0]) == 1
+
+
+def test_a_partition_of_many_files_is_folded_by_day(empty_home):
+    lake = empty_home.lake()
+    row = {"proxy_wallet": "0x" + "1" * 40, "oldest_at": NOW, "newest_at": NOW, "cursor": None,
+           "history_complete": True, "ingested_at": NOW}  # fmt: skip
+    frame = pl.DataFrame([row], no_rows(INGEST_STATE).schema)
+    for _ in range(MOST_FILES):
+        lake.commit(upsert={(INGEST_STATE, partitions.SINGLE): frame})
+    requests, reason = tick(empty_home, schedules.folding_by_day)
+    assert (requests, reason) == ([], f"no partition has more than {MOST_FILES} files")
+    lake.commit(upsert={(INGEST_STATE, partitions.SINGLE): frame})
+    assert len(tick(empty_home, schedules.folding_by_day)[0]) == 1
+    assert empty_home.run("folding", {}).success
+    with lake.snapshot() as now:
+        assert len(now.files(INGEST_STATE)) == 1
+        assert now.read(INGEST_STATE).height == 1
 
 
 @pytest.mark.parametrize("schedule", schedules.ALL, ids=lambda each: each.name)

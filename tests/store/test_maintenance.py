@@ -32,6 +32,16 @@ def test_a_fold_leaves_one_file_and_the_same_content(lake: Lake):
     assert lake.fold(NOTES) == 0
 
 
+def test_only_partitions_of_more_files_than_asked_for_are_folded(lake: Lake):
+    for number in range(4):
+        lake.commit(append={(NOTES, "all"): note(number)})
+    assert lake.crowded(NOTES, 4) == []
+    assert lake.fold(NOTES, more_than=4) == 0
+    assert lake.crowded(NOTES, 3) == ["all"]
+    assert lake.fold(NOTES, more_than=3) == 1
+    assert lake.crowded(NOTES, 1) == []
+
+
 def test_a_delta_committed_during_a_fold_stays(lake: Lake):
     for number in (1, 2):
         lake.commit(append={(NOTES, "all"): note(number)})
