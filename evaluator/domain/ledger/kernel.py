@@ -22,6 +22,7 @@ RESOLUTION = -1
 """In place of a row: the close (or, of shares taken back, the opening) is the resolution."""
 
 Ints = NDArray[np.int64]
+Keys = tuple[Ints, ...]
 
 
 @njit(cache=True, nogil=True)
@@ -69,16 +70,16 @@ def pay(size: int, payout: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _before(keys: Ints, left: int, right: int) -> bool:
-    for key in range(keys.shape[0]):
-        if keys[key, left] != keys[key, right]:
-            return bool(keys[key, left] < keys[key, right])
+def _before(keys: Keys, left: int, right: int) -> bool:
+    for key in keys:
+        if key[left] != key[right]:
+            return bool(key[left] < key[right])
     return False
 
 
 @njit(cache=True, nogil=True)
-def _ordered(first: int, last: int, at: Ints, ties: Ints) -> Ints:
-    """Rows first … last − 1 in total order; `ties` has one key a line."""
+def _ordered(first: int, last: int, at: Ints, ties: Keys) -> Ints:
+    """Rows first … last − 1 in total order."""
     order = first + np.argsort(at[first:last], kind="mergesort")
     for i in range(1, order.size):
         row, j = order[i], i
@@ -111,12 +112,12 @@ class Places(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def wallet_places(
-    wallet_start: Ints, pair_start: Ints, at: Ints, ties: Ints, ref: Ints, resolved_at: Ints
+    wallet_start: Ints, pair_start: Ints, at: Ints, ties: Keys, ref: Ints, resolved_at: Ints
 ) -> Places:
     """Events of a wallet get 0, 2, 4 …, all legs of one ref the same; resolutions odd places.
 
     Rows are grouped by wallet and in it by token; the `…_start` have one entry more than there
-    are groups. `ties` holds the keys that order rows of one instant, one key a line.
+    are groups. `ties` are the keys that order rows of one instant, each over all rows.
     """
     row_places = np.empty(at.size, np.int32)
     resolution_places = np.full(pair_start.size - 1, -1, np.int32)
@@ -164,7 +165,7 @@ class Events(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """Closed pieces and lots left, one a row with the columns below; unexplained per event."""
+    """Closed pieces and lots left, one a column with the lines below; unexplained per event."""
 
     closed: Ints
     left: Ints
@@ -198,19 +199,20 @@ def _consume(events: Events, state: Ints, closed: Ints, wanted: int, close: Ints
             state[_HEAD], state[_USED] = head + 1, 0
             continue
         take = min(whole - used, wanted - taken)
-        piece = closed[state[_COUNT]]
-        piece[OPEN_ROW], piece[CLOSE_ROW] = head, close[_ROW]
-        piece[PAIR], piece[SIZE], piece[IS_TRIP_END] = state[_PAIR], take, 0
-        piece[COST] = _slice(events.cash[head], used, used + take, whole)
-        piece[PROCEEDS] = _slice(close[_PROCEEDS], taken, taken + take, close[_WHOLE])
-        piece[OPEN_FEE] = _slice(events.fee[head], used, used + take, whole)
-        piece[CLOSE_FEE] = _slice(close[_FEE], taken, taken + take, close[_WHOLE])
+        piece = state[_COUNT]
+        closed[OPEN_ROW, piece], closed[CLOSE_ROW, piece] = head, close[_ROW]
+        closed[PAIR, piece], closed[SIZE, piece] = state[_PAIR], take
+        closed[COST, piece] = _slice(events.cash[head], used, used + take, whole)
+        closed[PROCEEDS, piece] = _slice(close[_PROCEEDS], taken, taken + take, close[_WHOLE])
+        closed[OPEN_FEE, piece] = _slice(events.fee[head], used, used + take, whole)
+        closed[CLOSE_FEE, piece] = _slice(close[_FEE], taken, taken + take, close[_WHOLE])
+        closed[IS_TRIP_END, piece] = 0
         state[_USED] += take
         state[_HELD] -= take
         state[_COUNT] += 1
         taken += take
     if state[_IN_TRIP] and state[_HELD] < DUST and state[_COUNT] > first:
-        closed[first : state[_COUNT], IS_TRIP_END] = 1
+        closed[IS_TRIP_END, first : state[_COUNT]] = 1
         state[_IN_TRIP] = 0
     return taken
 
@@ -229,11 +231,12 @@ def _resolve(events: Events, state: Ints, closed: Ints) -> None:
 def _buy_late(events: Events, state: Ints, closed: Ints, row: int) -> None:
     """An acquisition after the resolution closes at the payout at once."""
     size = events.quantity[row]
-    piece = closed[state[_COUNT]]
-    piece[OPEN_ROW], piece[CLOSE_ROW] = row, RESOLUTION
-    piece[PAIR], piece[SIZE], piece[IS_TRIP_END] = state[_PAIR], size, size >= DUST
-    piece[COST], piece[PROCEEDS] = events.cash[row], pay(size, state[_PAYOUT])
-    piece[OPEN_FEE], piece[CLOSE_FEE] = events.fee[row], 0
+    piece = state[_COUNT]
+    closed[OPEN_ROW, piece], closed[CLOSE_ROW, piece] = row, RESOLUTION
+    closed[PAIR, piece], closed[SIZE, piece] = state[_PAIR], size
+    closed[COST, piece], closed[PROCEEDS, piece] = events.cash[row], pay(size, state[_PAYOUT])
+    closed[OPEN_FEE, piece], closed[CLOSE_FEE, piece] = events.fee[row], 0
+    closed[IS_TRIP_END, piece] = size >= DUST
     state[_COUNT] += 1
     state[_PAID] += size
 
@@ -245,12 +248,13 @@ def _take_back(state: Ints, closed: Ints, wanted: int, close: Ints) -> int:
     if back > 0:
         whole = close[_WHOLE]
         before = whole - wanted
-        piece = closed[state[_COUNT]]
-        piece[OPEN_ROW], piece[CLOSE_ROW] = RESOLUTION, close[_ROW]
-        piece[PAIR], piece[SIZE], piece[IS_TRIP_END] = state[_PAIR], back, 1
-        piece[COST], piece[OPEN_FEE] = pay(back, state[_PAYOUT]), 0
-        piece[PROCEEDS] = _slice(close[_PROCEEDS], before, before + back, whole)
-        piece[CLOSE_FEE] = _slice(close[_FEE], before, before + back, whole)
+        piece = state[_COUNT]
+        closed[OPEN_ROW, piece], closed[CLOSE_ROW, piece] = RESOLUTION, close[_ROW]
+        closed[PAIR, piece], closed[SIZE, piece] = state[_PAIR], back
+        closed[COST, piece], closed[OPEN_FEE, piece] = pay(back, state[_PAYOUT]), 0
+        closed[PROCEEDS, piece] = _slice(close[_PROCEEDS], before, before + back, whole)
+        closed[CLOSE_FEE, piece] = _slice(close[_FEE], before, before + back, whole)
+        closed[IS_TRIP_END, piece] = 1
         state[_COUNT] += 1
         state[_PAID] -= back
     return back
@@ -264,10 +268,9 @@ def _keep(events: Events, state: Ints, left: Ints, kept: int) -> int:
         head, used = state[_HEAD], state[_USED]
         whole = events.quantity[head]
         if events.is_open[head] and used < whole:
-            row = left[count]
-            row[LEFT_ROW], row[LEFT_SIZE] = head, whole - used
-            row[LEFT_COST] = events.cash[head] - cut(events.cash[head], used, whole)
-            row[LEFT_FEE] = events.fee[head] - cut(events.fee[head], used, whole)
+            left[LEFT_ROW, count], left[LEFT_SIZE, count] = head, whole - used
+            left[LEFT_COST, count] = events.cash[head] - cut(events.cash[head], used, whole)
+            left[LEFT_FEE, count] = events.fee[head] - cut(events.fee[head], used, whole)
             state[_HELD] -= whole - used
             count += 1
         state[_HEAD], state[_USED] = head + 1, 0
@@ -280,8 +283,8 @@ def match(pair_start: Ints, events: Events, resolved_at: Ints, payout: Ints) -> 
 
     The resolution comes last of its instant. Linear: each lot and each disposal is met once.
     """
-    closed = np.empty((events.at.size + pair_start.size, 9), np.int64)
-    left = np.empty((events.at.size, 4), np.int64)
+    closed = np.empty((9, events.at.size + pair_start.size), np.int64)
+    left = np.empty((4, events.at.size), np.int64)
     unexplained = np.zeros(events.at.size, np.int64)
     state, close, kept = np.zeros(8, np.int64), np.zeros(4, np.int64), 0
     for pair in range(pair_start.size - 1):
@@ -306,4 +309,4 @@ def match(pair_start: Ints, events: Events, resolved_at: Ints, payout: Ints) -> 
         if not is_resolved and resolved_at[pair] != NEVER:
             _resolve(events, state, closed)
         kept = _keep(events, state, left, kept)
-    return Matches(closed[: state[_COUNT]], left[:kept], unexplained)
+    return Matches(closed[:, : state[_COUNT]], left[:, :kept], unexplained)

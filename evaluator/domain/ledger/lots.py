@@ -4,6 +4,7 @@ FIFO per (proxy_wallet, token_id) over the whole history in the wallet's total o
 resolution of a token closing what is left. Pure: frames in, frames out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,21 +51,40 @@ def build_ledger(legs: pl.DataFrame, tokens: pl.DataFrame) -> Ledger:
         resolved_at,
     )
     pairs = pairs.with_columns(pl.Series("resolution_place", places.resolution))
-    rows = rows.with_columns(pl.Series("place", places.row))
-    # Rows of one instant may be out of order still: few, and each close to its place.
-    moved = kernel.order_by_place(pair_start, places.row)
-    rows = rows if moved is None else rows[moved]
-    events = kernel.Events(
-        rows["is_open"].to_numpy(),
-        *(_ints(rows[name]) for name in ("at", "quantity", "cash", "fee")),
-    )
+    placed = rows.with_columns(pl.Series("place", places.row))
+    events = _Events(placed, kernel.order_by_place(pair_start, places.row))
     payout = _ints((pairs["payout"].fill_null(0.0) * MICRO).round(0))
-    matches = kernel.match(pair_start, events, resolved_at, payout)
+    matches = kernel.match(pair_start, events.for_kernel(), resolved_at, payout)
     return Ledger(
-        _closed_lots(rows, pairs, matches.closed),
-        _open_lots(rows, pairs, pair_start, matches.left),
-        _unexplained(rows, matches.unexplained),
+        _closed_lots(events, pairs, matches.closed),
+        _open_lots(events, pairs, pair_start, matches.left),
+        _unexplained(events, matches.unexplained),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """Rows, and their order by pair and place; None where they are in it.
+
+    Only rows of one instant can be out of order, so they are not moved for it.
+    """
+
+    rows: pl.DataFrame
+    order: Ints | None
+
+    def at(self, numbers: Ints, *columns: str | pl.Expr) -> pl.DataFrame:
+        """Columns of the events of these numbers, in the order of places."""
+        rows = numbers if self.order is None else self.order[numbers]
+        found: pl.DataFrame = self.rows.select(columns)[rows]
+        return found
+
+    def for_kernel(self) -> kernel.Events:
+        """What matching needs, in the order of places."""
+        arrays = [_ints(self.rows[name]) for name in ("at", "quantity", "cash", "fee")]
+        is_open = self.rows["is_open"].to_numpy()
+        if self.order is not None:
+            is_open, arrays = is_open[self.order], [each[self.order] for each in arrays]
+        return kernel.Events(is_open, *arrays)
 
 
 _GROUPED = ("proxy_wallet", "token_id")
@@ -84,8 +104,8 @@ def _starts(rows: pl.DataFrame, *by: str) -> Ints:
     return np.append(np.flatnonzero(is_new), rows.height)
 
 
-def _tie_keys(rows: pl.DataFrame) -> Ints:
-    """Keys of the total order after the instant, one a line; what has no sequence comes last."""
+def _tie_keys(rows: pl.DataFrame) -> kernel.Keys:
+    """Keys of the total order after the instant; what has no sequence comes last."""
     last = np.iinfo(np.int64).max
     keys = rows.select(
         pl.col("source_sequence", "order_token").fill_null(last),
@@ -102,7 +122,14 @@ def _tie_keys(rows: pl.DataFrame) -> Ints:
         "ordinal",
         "ref",
     )
-    return np.stack([keys[name].to_numpy() for name in names], dtype=np.int64, casting="no")
+    return tuple(_fixed(keys[name]) for name in names)
+
+
+def _fixed(series: pl.Series) -> Ints:
+    """The numbers of a series, never to be written: one type for compiled code, copied or not."""
+    numbers: Ints = series.to_numpy().view()
+    numbers.flags.writeable = False
+    return numbers
 
 
 def _describe(rows: pl.DataFrame, tokens: pl.DataFrame) -> pl.DataFrame:
@@ -126,22 +153,24 @@ def _text_keys(name: str) -> pl.Expr:
     return pl.col(name).map_batches(ids.surrogates, return_dtype=pl.Int64)
 
 
-def _closed_lots(rows: pl.DataFrame, pairs: pl.DataFrame, pieces: Ints) -> pl.DataFrame:
+def _closed_lots(events: _Events, pairs: pl.DataFrame, pieces: Ints) -> pl.DataFrame:
     """Pieces as rows of `closed_lots`; where the resolution stands in for a row, its facts do."""
-    open_row, close_row = pieces[:, kernel.OPEN_ROW], pieces[:, kernel.CLOSE_ROW]
+    open_row, close_row = pieces[kernel.OPEN_ROW], pieces[kernel.CLOSE_ROW]
     is_back, is_resolved = open_row == kernel.RESOLUTION, close_row == kernel.RESOLUTION
-    opening = rows.select("proxy_wallet", "token_id", "ref", "at", "place", "price", "role")[
-        np.where(is_back, close_row, open_row)
-    ]
-    closing = rows.select("ref", "at", "place", "price", "kind")[
-        np.where(is_resolved, open_row, close_row)
-    ]
+    opening = events.at(
+        np.where(is_back, close_row, open_row),
+        *("proxy_wallet", "token_id", "ref", "at", "place", "price", "role"),
+    )
+    closing = events.at(
+        np.where(is_resolved, open_row, close_row), "ref", "at", "place", "price", "kind"
+    )
+    of_pair: pl.DataFrame = pairs.drop("token_id")[pieces[kernel.PAIR]]
     frame = pl.concat(
         [
             opening,
             closing.select(pl.all().name.prefix("close_")),
-            pairs[pieces[:, kernel.PAIR]].drop("token_id"),
-            pl.DataFrame(pieces[:, kernel.SIZE :], schema=_PIECE, orient="row"),
+            of_pair,
+            _frame(_PIECE, pieces[kernel.SIZE :]),
         ],
         how="horizontal",
     ).with_columns(is_back=is_back, is_resolved=is_resolved)
@@ -149,7 +178,12 @@ def _closed_lots(rows: pl.DataFrame, pairs: pl.DataFrame, pieces: Ints) -> pl.Da
     return frame.select(**_CLOSED).select(CLOSED_LOTS.schema.names())
 
 
-_PIECE = ["size", "cost", "proceeds", "open_fee", "close_fee", "is_trip_end"]
+def _frame(names: Sequence[str], lines: Ints) -> pl.DataFrame:
+    """Lines of an array as columns."""
+    return pl.DataFrame([pl.Series(*each) for each in zip(names, lines, strict=True)])
+
+
+_PIECE = ("size", "cost", "proceeds", "open_fee", "close_fee", "is_trip_end")
 # An acquisition after the resolution closes at the payout when it is made, in the same event.
 _RESOLUTION_AT = pl.max_horizontal("resolved_at", "at")
 _CLOSED = {
@@ -185,37 +219,36 @@ _CLOSED = {
 }
 
 
-def _open_lots(
-    rows: pl.DataFrame, pairs: pl.DataFrame, pair_start: Ints, left: Ints
-) -> pl.DataFrame:
+def _open_lots(events: _Events, pairs: pl.DataFrame, pair_start: Ints, left: Ints) -> pl.DataFrame:
     """Lots left, as rows of `open_lots`."""
-    row = left[:, kernel.LEFT_ROW]
+    row = left[kernel.LEFT_ROW]
     pair = np.searchsorted(pair_start, row, side="right") - 1
+    of_pair: pl.DataFrame = pairs.select("condition_id", "token_id", "event_slug", "domain")[pair]
     return pl.concat(
         [
-            rows.select(
+            events.at(
+                row,
                 "proxy_wallet",
                 pl.col("ref").alias("open_fill_id"),
                 pl.col("at").alias("opened_at"),
                 pl.col("price").alias("open_price"),
                 pl.col("role").alias("opened_as"),
                 pl.col("place").alias("open_order"),
-            )[row],
-            pairs[pair].select("condition_id", "token_id", "event_slug", "domain"),
-            pl.DataFrame(
-                left[:, 1:], schema=["size_shares", "cost_usdc", "fees_usdc"], orient="row"
             ),
+            of_pair,
+            _frame(("size_shares", "cost_usdc", "fees_usdc"), left[kernel.LEFT_SIZE :]),
         ],
         how="horizontal",
     ).select(OPEN_LOTS.schema.names())
 
 
-def _unexplained(rows: pl.DataFrame, unexplained: Ints) -> pl.DataFrame:
+def _unexplained(events: _Events, unexplained: Ints) -> pl.DataFrame:
     """Disposals with shares no lot explains; their part of the proceeds comes last."""
-    shares = pl.Series("unexplained", unexplained)
+    row = np.flatnonzero(unexplained)
+    shares = pl.Series("unexplained", unexplained[row])
     return (
-        rows.with_columns(shares)
-        .filter(pl.col("unexplained") > 0)
+        events.at(row, "proxy_wallet", "token_id", "ref", "at", "cash", "quantity")
+        .with_columns(shares)
         .select(
             "proxy_wallet",
             "token_id",
