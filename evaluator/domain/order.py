@@ -9,6 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+Keys = tuple[NDArray[np.int64], ...]
+"""Keys by which compiled code orders rows, the first first: each over all rows (`fixed`)."""
+
 
 def is_sorted(frame: pl.DataFrame, by: Sequence[str]) -> bool:
     """Whether the rows ascend by the columns, none of which has a null. Linear, vectorised.
@@ -36,3 +39,10 @@ def float_keys(numbers: pl.Series) -> NDArray[np.int64]:
     """
     bits: NDArray[np.int64] = (numbers.to_numpy() + 0.0).view(np.int64)  # −0 becomes 0
     return bits
+
+
+def fixed(integers: pl.Series) -> NDArray[np.int64]:
+    """The integers of a series, never to be written: one type for compiled code, copied or not."""
+    numbers: NDArray[np.int64] = integers.to_numpy().view()
+    numbers.flags.writeable = False
+    return numbers

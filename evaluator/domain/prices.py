@@ -12,7 +12,7 @@ import polars as pl
 from numba import njit
 from numpy.typing import NDArray
 
-from evaluator.domain.order import float_keys
+from evaluator.domain.order import Keys, fixed, float_keys
 
 FILL_ORDER = (
     "filled_at",
@@ -61,20 +61,21 @@ class Marks:
 
 
 @njit(cache=True, nogil=True)
-def _is_later(best: Ints, keys: Ints, row: int) -> bool:
-    for key in range(best.size):
-        if best[key] != keys[key, row]:
-            return bool(best[key] < keys[key, row])
+def _is_later(best: Ints, keys: Keys, row: int) -> bool:
+    for place, key in enumerate(keys):
+        if best[place] != key[row]:
+            return bool(best[place] < key[row])
     return False
 
 
 @njit(cache=True, nogil=True)
-def _keep_last(best: Ints, prices: Floats, cells: Ints, keys: Ints, given: Floats) -> None:
-    """Per cell the largest of the keys (one key a line) and its price; negative cells are none."""
+def _keep_last(best: Ints, prices: Floats, cells: Ints, keys: Keys, given: Floats) -> None:
+    """Per cell the largest of the keys and its price; negative cells are none."""
     for row in range(cells.size):
         cell = cells[row]
         if cell >= 0 and _is_later(best[cell], keys, row):
-            best[cell] = keys[:, row]
+            for place, key in enumerate(keys):
+                best[cell, place] = key[row]
             prices[cell] = given[row]
 
 
@@ -158,8 +159,8 @@ def _microseconds(instant: datetime) -> int:
     return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _order_keys(fills: pl.DataFrame) -> Ints:
-    """Keys of the total order of fills of one token, one a line; no sequence comes last."""
+def _order_keys(fills: pl.DataFrame) -> Keys:
+    """Keys of the total order of fills of one token; no sequence comes last."""
     keys = fills.select(
         pl.col("filled_at").cast(pl.Int64),
         pl.col("source_sequence").fill_null(_LAST),
@@ -169,7 +170,7 @@ def _order_keys(fills: pl.DataFrame) -> Ints:
         "size_shares",
         pl.col("ordinal").cast(pl.Int64),
     )
-    return np.stack([series.to_numpy() for series in keys], dtype=np.int64, casting="no")
+    return tuple(map(fixed, keys))
 
 
 def _filled_forward(grid: Floats) -> Floats:

@@ -34,20 +34,67 @@ BATCH_FILLS = 1_000_000
 FILL_ORDER = ("proxy_wallet", "token_id", "filled_at")
 
 
+class Condition(TypedDict):
+    """A filter of `Snapshot.read`."""
+
+    where: str
+    parameters: Sequence[object]
+
+
+MOST_NAMED = 5_000
+"""Keys that one condition names; of more, all rows are read."""
+
+EVERY_ROW: Condition = {"where": "true", "parameters": []}
+
+
+def among(column: str, keys: pl.Series) -> Condition:
+    """Rows whose column is among the keys; all rows where the keys are too many to name."""
+    wanted = keys.unique().sort().to_list()
+    if len(wanted) > MOST_NAMED:
+        return EVERY_ROW
+    marks = ", ".join("?" * len(wanted)) or "NULL"
+    return {"where": f'"{column}" IN ({marks})', "parameters": wanted}
+
+
 def tokens(now: Snapshot) -> pl.DataFrame:
     """One row per outcome token of all known markets, payouts from `resolutions`."""
     return tokens_of(now.scan(MARKETS), now.scan(RESOLUTIONS)).collect()
 
 
-def market(now: Snapshot, cells: Sequence[Cell]) -> Market:
-    """Marks over the windows of all cells and closing lines: one pass over all fills."""
+def market(now: Snapshot, cells: Sequence[Cell], of_tokens: Condition = EVERY_ROW) -> Market:
+    """Marks over the windows of all cells and closing lines: one pass over all fills.
+
+    With a condition on tokens, those of other tokens may be missing.
+    """
     known = tokens(now)
     as_of = max(cell.as_of for cell in cells)
     last = prices.LastPrices(known, first=min(cell.start for cell in cells), as_of=as_of)
     for number in ALL_BUCKETS:
         where = [partitions.bucket(number)]
-        last.add(now.read(FILLS, partitions=where, columns=prices.PRICE_COLUMNS))
+        last.add(now.read(FILLS, partitions=where, columns=prices.PRICE_COLUMNS, **of_tokens))
     return market_of(known, last, now.read(PRICES, where="priced_at < ?", parameters=[as_of]))
+
+
+def held(now: Snapshot, cell: Cell, buckets: Sequence[int], but: pl.DataFrame) -> pl.Series:
+    """Tokens of which a wallet of the buckets held a lot since the cell's start.
+
+    Only these have marks and closing lines that its features ask for. `but` names wallets
+    (`proxy_wallet`) to leave out.
+    """
+    where = [partitions.bucket(number) for number in buckets]
+    columns = ["proxy_wallet", "token_id"]
+    lots = [
+        now.read(OPEN_LOTS, partitions=where, columns=columns),
+        now.read(
+            CLOSED_LOTS,
+            partitions=where,
+            columns=columns,
+            where="closed_at >= ?",
+            parameters=[cell.start],
+        ),
+    ]
+    others = (each.join(but, on="proxy_wallet", how="anti")["token_id"] for each in lots)
+    return pl.concat(others).unique()
 
 
 def batches(now: Snapshot, buckets: Sequence[int]) -> Iterator[tuple[int, ...]]:
@@ -104,13 +151,6 @@ def is_current(now: Snapshot, cell: Cell) -> bool:
     where = [partitions.day_window(cell.day, cell.window_days)]
     inputs = (MARKETS, FILLS, ACTIVITY, RESOLUTIONS, PRICES, INGEST_STATE, CLOSED_LOTS, OPEN_LOTS)
     return now.version(WALLET_FEATURES, where) > max(now.version(table) for table in inputs)
-
-
-class Condition(TypedDict):
-    """A filter of `Snapshot.read`."""
-
-    where: str
-    parameters: Sequence[object]
 
 
 def of_buckets(numbers: Sequence[int]) -> Condition:

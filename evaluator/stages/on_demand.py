@@ -19,7 +19,7 @@ from evaluator.domain.features.history import Cell
 from evaluator.domain.tables.discovery import WALLETS
 from evaluator.domain.tables.evaluation import WALLET_FEATURES, WALLET_FEATURES_ON_DEMAND
 from evaluator.domain.tables.history import ACTIVITY, FILLS, ON_DEMAND_OUTCOMES
-from evaluator.stages import features, on_demand_reading, some_wallets
+from evaluator.stages import features, history, on_demand_reading, some_wallets
 from evaluator.stages.new_fills import NewFills
 from evaluator.stages.on_demand_reading import Histories, Reading
 from evaluator.stages.problems import Problem
@@ -268,7 +268,7 @@ def _upserts(now: Snapshot, found: _Found, run: _Run) -> Iterator[tuple[Place, U
         WALLET_FEATURES,
         partitions=where,
         columns=["proxy_wallet"],
-        **some_wallets.among("proxy_wallet", rows["proxy_wallet"]),
+        **history.among("proxy_wallet", rows["proxy_wallet"]),
     )
     ours = rows.join(of_batch, on="proxy_wallet", how="anti", maintain_order="left")
     if ours.is_empty():
@@ -281,7 +281,7 @@ def _upserts(now: Snapshot, found: _Found, run: _Run) -> Iterator[tuple[Place, U
 
 def _discovered(now: Snapshot, wallets: Sequence[str]) -> dict[str, datetime]:
     """When each of the wallets was discovered."""
-    wanted = some_wallets.among("proxy_wallet", on_demand_reading.keys(wallets))
+    wanted = history.among("proxy_wallet", on_demand_reading.keys(wallets))
     rows = now.read(WALLETS, columns=["proxy_wallet", "discovered_at"], **wanted)
     first = dict(rows.sort("discovered_at", descending=True).iter_rows())
     keyed = {name: ids.surrogate(name) for name in wallets}

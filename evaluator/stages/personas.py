@@ -130,8 +130,10 @@ def classify_buckets(
 ) -> ShardResult:
     """Verdicts of every wallet of the buckets, in one pass a batch of them."""
     cell = Cell(day, rules.window_days)
-    market = history.market(now, [cell])
     judge = Judge(cluster, rules, stamp)
+    taken = _published(now, buckets, cell, judge).select("proxy_wallet")
+    needed = history.held(now, cell, buckets, taken)
+    market = history.market(now, [cell], history.among("token_id", needed))
     parts, failures = [], []
     for batch in history.batches(now, buckets):
         verdicts, failed = _judged(now, batch, market, cell, judge)
@@ -195,10 +197,7 @@ def _judged(
     """
     bucket = history.wallets(now, batch, market.tokens)
     everyone = _population(now, batch, bucket, cell)
-    where = [partitions.day_window(cell.day, cell.window_days)]
-    published = now.read(WALLET_FEATURES, partitions=where, **history.of_buckets(batch))
-    is_usable = judge.is_ours() & history.is_current(now, cell)
-    published = published.filter(is_usable)
+    published = _published(now, batch, cell, judge)
     careers = career(bucket, cell).collect()
 
     def verdicts(wallets: pl.DataFrame) -> Verdicts:
@@ -210,6 +209,15 @@ def _judged(
         )
 
     return isolated(everyone, verdicts)
+
+
+def _published(now: Snapshot, buckets: Sequence[int], cell: Cell, judge: Judge) -> pl.DataFrame:
+    """Rows of `wallet_features` of the buckets that can be taken as they are."""
+    if not history.is_current(now, cell):
+        return now.read(WALLET_FEATURES, partitions=[])
+    where = [partitions.day_window(cell.day, cell.window_days)]
+    rows = now.read(WALLET_FEATURES, partitions=where, **history.of_buckets(buckets))
+    return rows.filter(judge.is_ours())
 
 
 def with_careers(

@@ -119,7 +119,7 @@ def _own_fills(bucket: Bucket, cell: Cell) -> pl.DataFrame:
 
 def _batch(now: Snapshot, cell: Cell, wallets: pl.DataFrame, judge: Judge) -> pl.DataFrame:
     """Rows of the batch, of this code and configuration."""
-    wanted = some_wallets.among("proxy_wallet", wallets["proxy_wallet"])
+    wanted = history.among("proxy_wallet", wallets["proxy_wallet"])
     where = [partitions.day_window(cell.day, cell.window_days)]
     return now.read(WALLET_FEATURES, partitions=where, **wanted).filter(judge.is_ours())
 
@@ -132,7 +132,7 @@ def _taken(
     What others have traded since in the same tokens does not count: the next run over all
     wallets sees it.
     """
-    wanted = some_wallets.among("proxy_wallet", wallets["proxy_wallet"])
+    wanted = history.among("proxy_wallet", wallets["proxy_wallet"])
     where = [partitions.day(cell.day)]
     early = now.read(WALLET_FEATURES_ON_DEMAND, partitions=where, **wanted).filter(
         judge.is_ours(), pl.col("window_days") == cell.window_days

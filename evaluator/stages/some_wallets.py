@@ -29,14 +29,9 @@ from evaluator.domain.tables.history import ACTIVITY, FILLS, INGEST_STATE
 from evaluator.domain.tables.ledger import CLOSED_LOTS, OPEN_LOTS
 from evaluator.domain.tables.market_data import PRICES
 from evaluator.stages import history
-from evaluator.stages.history import Condition
+from evaluator.stages.history import EVERY_ROW, Condition, among
 from evaluator.store import partitions
 from evaluator.store.snapshot import Snapshot
-
-MOST_NAMED = 5_000
-"""Keys that one condition names; of more, all rows are read."""
-
-EVERY_ROW: Condition = {"where": "true", "parameters": []}
 
 
 def rows(now: Snapshot, wallets: pl.DataFrame, cell: Cell) -> pl.DataFrame:
@@ -46,15 +41,6 @@ def rows(now: Snapshot, wallets: pl.DataFrame, cell: Cell) -> pl.DataFrame:
     market = _market(now, bucket, known, cell)
     careers = career(bucket, cell).collect()
     return feature_rows(prepare(bucket, market), cell, careers, wallets)
-
-
-def among(column: str, keys: pl.Series) -> Condition:
-    """Rows whose column is among the keys; all rows where the keys are too many to name."""
-    wanted = keys.unique().sort().to_list()
-    if len(wanted) > MOST_NAMED:
-        return EVERY_ROW
-    marks = ", ".join("?" * len(wanted)) or "NULL"
-    return {"where": f'"{column}" IN ({marks})', "parameters": wanted}
 
 
 def of_wallets(wallets: pl.Series) -> tuple[Sequence[str], Condition]:

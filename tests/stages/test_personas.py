@@ -73,6 +73,34 @@ def test_features_of_another_code_version_are_computed_anew(lake: Lake):
     assert classified(lake).verdicts.personas.equals(fresh)
 
 
+@pytest.mark.parametrize("without", [0, 1, 60])
+def test_verdicts_from_rows_taken_are_those_from_rows_computed(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, without: int
+):
+    """For wallets without a row only the prices of what they held are looked up."""
+    cell = Cell(DAY, RULES.window_days)
+    features.compute(lake, [cell], replace(pipeline.STAMP, code_version="older"))
+    computed = classified(lake).verdicts
+    features.compute(lake, [cell], pipeline.STAMP)
+    all_rows, all_prices, looked_up = personas._published, history.market, []
+
+    def some_rows(now, buckets, cell, judge):
+        return all_rows(now, buckets, cell, judge).sort("fill_count", "proxy_wallet")[without:]
+
+    def prices(now, cells, of_tokens=history.EVERY_ROW):
+        looked_up.append(len(of_tokens["parameters"]))
+        return all_prices(now, cells, of_tokens)
+
+    monkeypatch.setattr(personas, "_published", some_rows)
+    monkeypatch.setattr(history, "market", prices)
+    taken = classified(lake).verdicts
+    for name in ("personas", "exclusions", "traits"):
+        assert getattr(taken, name).equals(getattr(computed, name)), name
+    with lake.snapshot() as now:
+        tokens = history.tokens(now).height
+    assert {0: looked_up == [0], 1: 0 < looked_up[0] < tokens, 60: looked_up == [tokens]}[without]
+
+
 def test_scores_without_features_are_refused(tmp_path: Path):
     with pytest.raises(scores.MissingFeaturesError, match="no features of 2025-06-30 over 30 days"):
         scores.compute(Lake(tmp_path), [Cell(DAY, 30)], ScoreRules(), pipeline.STAMP)

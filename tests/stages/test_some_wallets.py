@@ -11,7 +11,7 @@ from evaluator.domain.tables.evaluation import WALLET_FEATURES
 from evaluator.domain.tables.history import ACTIVITY, FILLS
 from evaluator.domain.tables.ledger import OPEN_LOTS
 from evaluator.domain.tables.market_data import PRICES
-from evaluator.stages import features, ledger, parts, some_wallets
+from evaluator.stages import features, history, ledger, parts, some_wallets
 from evaluator.store import partitions
 from evaluator.store.lake import Lake
 from evaluator.venue.archive import Archive
@@ -96,5 +96,5 @@ def test_more_keys_than_a_statement_names_read_everything(lake, monkeypatch):
         where = [partitions.day_window(cell.day, cell.window_days)]
         some = now.read(WALLET_FEATURES, partitions=where, columns=["proxy_wallet"])[:9]
         few = some_wallets.rows(now, some, cell)
-        monkeypatch.setattr(some_wallets, "MOST_NAMED", 3)
+        monkeypatch.setattr(history, "MOST_NAMED", 3)
         assert some_wallets.rows(now, some, cell).equals(few)

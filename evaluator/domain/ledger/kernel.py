@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from evaluator.domain.order import Keys
 from evaluator.domain.schema import MICRO
 
 NEVER = np.iinfo(np.int64).max
@@ -22,7 +23,6 @@ RESOLUTION = -1
 """In place of a row: the close (or, of shares taken back, the opening) is the resolution."""
 
 Ints = NDArray[np.int64]
-Keys = tuple[Ints, ...]
 
 
 @njit(cache=True, nogil=True)

@@ -13,7 +13,7 @@ import polars as pl
 from evaluator.domain import ids
 from evaluator.domain.ledger import kernel
 from evaluator.domain.ledger.kernel import Ints
-from evaluator.domain.order import float_keys, is_sorted
+from evaluator.domain.order import Keys, fixed, float_keys, is_sorted
 from evaluator.domain.schema import MICRO
 from evaluator.domain.tables.history import ROLE
 from evaluator.domain.tables.ledger import CLOSE_KIND, CLOSED_LOTS, OPEN_LOTS
@@ -104,7 +104,7 @@ def _starts(rows: pl.DataFrame, *by: str) -> Ints:
     return np.append(np.flatnonzero(is_new), rows.height)
 
 
-def _tie_keys(rows: pl.DataFrame) -> kernel.Keys:
+def _tie_keys(rows: pl.DataFrame) -> Keys:
     """Keys of the total order after the instant; what has no sequence comes last."""
     last = np.iinfo(np.int64).max
     keys = rows.select(
@@ -122,14 +122,7 @@ def _tie_keys(rows: pl.DataFrame) -> kernel.Keys:
         "ordinal",
         "ref",
     )
-    return tuple(_fixed(keys[name]) for name in names)
-
-
-def _fixed(series: pl.Series) -> Ints:
-    """The numbers of a series, never to be written: one type for compiled code, copied or not."""
-    numbers: Ints = series.to_numpy().view()
-    numbers.flags.writeable = False
-    return numbers
+    return tuple(fixed(keys[name]) for name in names)
 
 
 def _describe(rows: pl.DataFrame, tokens: pl.DataFrame) -> pl.DataFrame:
