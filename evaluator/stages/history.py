@@ -117,10 +117,8 @@ def wallets(now: Snapshot, numbers: Sequence[int], known: pl.DataFrame) -> Bucke
     where = [partitions.bucket(number) for number in numbers]
     activity = now.read(ACTIVITY, partitions=where)
     fills = now.read(FILLS, partitions=where, columns=FILL_COLUMNS)
-    if not is_sorted(fills, FILL_ORDER):
-        fills = fills.sort(FILL_ORDER, maintain_order=True)
     return Bucket(
-        fills=fills,
+        fills=in_file_order(fills),
         closed_lots=now.read(CLOSED_LOTS, partitions=where, columns=CLOSED_COLUMNS),
         open_lots=now.read(OPEN_LOTS, partitions=where, columns=OPEN_COLUMNS),
         disposed=disposed_shares(activity, known),
@@ -128,6 +126,13 @@ def wallets(now: Snapshot, numbers: Sequence[int], known: pl.DataFrame) -> Bucke
             INGEST_STATE, columns=["proxy_wallet", "history_complete"], **of_buckets(numbers)
         ),
     )
+
+
+def in_file_order(fills: pl.DataFrame) -> pl.DataFrame:
+    """Fills by wallet, token and instant: as they are in one file, and sorted where of several."""
+    if is_sorted(fills, FILL_ORDER):
+        return fills
+    return fills.sort(FILL_ORDER, maintain_order=True)
 
 
 def of_wallets(bucket: Bucket, wallets: pl.DataFrame) -> Bucket:

@@ -85,17 +85,19 @@ class Judge:
 
 def find_clusters(now: Snapshot, day: date, rules: PersonaRules) -> pl.DataFrame:
     """proxy_wallet and cluster_size of wallets in a sybil component; one pass over all buckets."""
-    as_of = Cell(day, 1).as_of
+    cell = Cell(day, rules.sybil_window_days)
     buckets = (
         clusters.order_buckets(
-            now.read(
-                FILLS,
-                partitions=[partitions.bucket(number)],
-                columns=["proxy_wallet", "token_id", "side", "filled_at"],
-                where="filled_at < ?",
-                parameters=[as_of],
-            ).sort("proxy_wallet", "token_id", "filled_at", maintain_order=True),
-            as_of,
+            history.in_file_order(
+                now.read(
+                    FILLS,
+                    partitions=[partitions.bucket(number)],
+                    columns=["proxy_wallet", "token_id", "side", "filled_at"],
+                    where="filled_at >= ? AND filled_at < ?",
+                    parameters=[cell.start, cell.as_of],
+                )
+            ),
+            cell.as_of,
             rules,
         )
         for number in history.ALL_BUCKETS

@@ -23,7 +23,6 @@ from evaluator.domain.features.history import (
     prepare,
 )
 from evaluator.domain.ledger.legs import disposed_shares
-from evaluator.domain.order import is_sorted
 from evaluator.domain.schema import Partitioning, Table
 from evaluator.domain.tables.history import ACTIVITY, FILLS, INGEST_STATE
 from evaluator.domain.tables.ledger import CLOSED_LOTS, OPEN_LOTS
@@ -59,11 +58,8 @@ def history_of(now: Snapshot, wallets: pl.Series, known: pl.DataFrame) -> Bucket
         named = where if table.partitioned_by is Partitioning.BUCKET else None
         return now.read(table, partitions=named, columns=columns, **theirs).filter(wanted)
 
-    fills = read(FILLS, FILL_COLUMNS)
-    if not is_sorted(fills, history.FILL_ORDER):
-        fills = fills.sort(history.FILL_ORDER, maintain_order=True)
     return Bucket(
-        fills=fills,
+        fills=history.in_file_order(read(FILLS, FILL_COLUMNS)),
         closed_lots=read(CLOSED_LOTS, CLOSED_COLUMNS),
         open_lots=read(OPEN_LOTS, OPEN_COLUMNS),
         disposed=disposed_shares(read(ACTIVITY), known),
