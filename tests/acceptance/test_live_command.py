@@ -14,7 +14,7 @@ import pytest
 from tests.cli.conftest import ROOT
 
 WORLD = {
-    "EVALUATOR_SIM__WALLETS": "40",
+    "EVALUATOR_SIM__WALLETS": "120",
     "EVALUATOR_SIM__HISTORY_DAYS": "25",
     "EVALUATOR_SIM__EVENTS_PER_DAY": "1",
     "EVALUATOR_SIM__NEW_WALLETS_PER_DAY": "0",

@@ -5,7 +5,7 @@ its answer was read. So a request counts from its grant until W seconds after it
 is given only while fewer than N count. Of the requests that arrive in one window of W seconds let
 k be the one sent last: each of the others arrived at most W before k did, so when k was sent it
 was still on its way or had ended less than W ago, and counted. With k they are N at most, however
-slow or uneven the way. W is the 10 s published.
+slow or uneven the way. W is the 10 s published and a tenth of a second, for clocks that differ.
 
 Grants are also spaced by the generic cell rate algorithm (ITU-T I.371), so that a window's grants
 do not come all at once: a grant moves the theoretical arrival time (TAT) on by T = W ÷ N, and is
@@ -22,6 +22,9 @@ from evaluator.venue.api.endpoints import GENERAL, LIMITS, Endpoint, Hosts
 
 WINDOW_S = 10.0
 """The window for which limits are published."""
+
+_COUNTED_S = WINDOW_S + 0.1
+"""W: how long a request counts after its end."""
 
 _BURST = 0.05
 
@@ -48,12 +51,12 @@ class Bucket:
     def earliest(self, now: float) -> float:
         """The instant from which the next grant may be given, as far as is known at `now`."""
         spaced = self._tat - (self.burst - 1) * self.spacing_s
-        while self._ended and self._ended[0] <= now - WINDOW_S:
+        while self._ended and self._ended[0] <= now - _COUNTED_S:
             self._ended.popleft()
         if self._on_their_way + len(self._ended) < self.limit:
             return spaced
         # While all are on their way nobody knows when the first of them will end.
-        free = self._ended[0] + WINDOW_S if self._ended else now + self.spacing_s
+        free = self._ended[0] + _COUNTED_S if self._ended else now + self.spacing_s
         return max(spaced, free)
 
     def grant(self, at: float) -> None:

@@ -73,7 +73,7 @@ def test_no_more_than_the_limit_arrive_in_ten_seconds_however_uneven_the_way(lim
 def test_a_crowd_is_served_at_nearly_the_full_limit_and_not_in_bursts(limit):
     answered_s = 0.2
     sent = through(Bucket(limit), [(0.0, answered_s, 0.5)] * (10 * limit + 1)).sent
-    assert sent[-1] - sent[0] <= 10 * (WINDOW_S + answered_s) * 1.01
+    assert sent[-1] - sent[0] <= 10 * (WINDOW_S + answered_s) * 1.02
     most_at_once = busiest(sent, WINDOW_S / limit)
     assert most_at_once <= max(1, limit // 20) + 1
 
