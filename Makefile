@@ -24,10 +24,10 @@ run: setup  ## score wallets of the embedded venue; ARCHIVE=DIR takes a Parquet 
 	@$(BIN)/evaluator run $(if $(ARCHIVE),--source archive --archive "$(ARCHIVE)") $(ARGS)
 
 test: setup  ## the tests, without those that take minutes
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-slow: setup  ## the tests that take minutes
-	@$(BIN)/python -m pytest -m slow -n $(WORKERS) --maxprocesses 2 $(ARGS) || [ $$? -eq 5 ]  # 5: no test is marked slow
+	@$(BIN)/python -m pytest -m slow -n $(WORKERS) --maxprocesses 2 --dist worksteal $(ARGS) || [ $$? -eq 5 ]  # 5: no test is marked slow
 
 dev: setup  ## the Dagster UI on loopback; HOST=… PORT=… to change it
 	@$(BIN)/dagster dev --host $(HOST) --port $(PORT) $(ARGS)
