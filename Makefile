@@ -24,7 +24,7 @@ run: setup  ## score wallets of the embedded venue; ARCHIVE=DIR takes a Parquet 
 	@$(BIN)/evaluator run $(if $(ARCHIVE),--source archive --archive "$(ARCHIVE)") $(ARGS)
 
 test: setup  ## the tests, without those that take minutes
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 $(ARGS)
 
 test-slow: setup  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow -n $(WORKERS) --maxprocesses 2 --dist worksteal $(ARGS) || [ $$? -eq 5 ]  # 5: no test is marked slow
