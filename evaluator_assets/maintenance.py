@@ -22,7 +22,7 @@ from resources.lake import LakeResource
 POOL = "maintenance"
 
 MOST_FILES = 12
-"""Files of a partition above which it is folded by day: half a day of hourly deltas."""
+"""Files of a partition above which it is folded by day: some hours of deltas, of which an hour brings about three."""
 
 
 @dg.op(pool=POOL)
